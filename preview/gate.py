@@ -18,7 +18,7 @@ from typing import Final
 import names
 import releases
 import tokens
-from preview.changes import Change, changes, differ
+from preview.changes import Change, changes
 from preview.facts import Facts
 from preview.judges import machines, slots
 from preview.judges.numbers import gpus
@@ -277,7 +277,7 @@ class _Steps:
         if step.type == tokens.DEPLOYMENT:
             reason, about = f"deletes {what}, and with it workload {name}", f"workload {name}"
             yield from self._unless(team, "lowerLimit", reason, about=about)
-        elif not self._other_cache(team, name):
+        elif not self._other_class(team, name):
             reason = f"{step.op}s {what}, and what workload {name} keeps in it is lost"
             yield from self._unless(team, "replace", reason, about=f"cache of {name}")
 
@@ -287,13 +287,11 @@ class _Steps:
         key = f"workloads.{name}.kind"
         return was is not None and (now is None or (key in was and key not in now))
 
-    def _other_cache(self, team: str, name: str) -> bool:
-        """Whether the facts already judge another size or class of a workload's cache."""
+    def _other_class(self, team: str, name: str) -> bool:
+        """Whether the facts already judge another class of a workload's cache."""
         was, now = self.before.tenants.get(team, {}), self.after.tenants.get(team, {})
-        paths = (f"workloads.{name}.cache.{field}" for field in ("size", "storageClass"))
-        return any(
-            path in was and path in now and differ(f"teams.{team}.{path}", was[path], now[path]) for path in paths
-        )
+        path = f"workloads.{name}.cache.storageClass"
+        return path in was and path in now and was[path] != now[path]
 
     def _told_by_facts(self, team: str, name: str) -> bool:
         """Whether the team's own facts already judge the removal of the queue or of the whole team."""

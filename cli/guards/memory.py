@@ -108,7 +108,7 @@ def remembered(resources: Mapping[str, object]) -> Remembered:
         protections=frozenset(protections),
         made=made,
         spaces=frozenset(spaces | {team_namespace(team) for team in teams}),
-        managers=frozenset(managers),
+        managers=None if "" in managers else frozenset(managers),
         patches=patches,
     )
 

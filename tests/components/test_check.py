@@ -154,6 +154,10 @@ class TestComponent:
     def test_whatever_a_team_writes_into_its_report_ends_no_update(self, report: str, verdict: str) -> None:
         assert verdict_of(report) == verdict
 
+    def test_a_report_is_no_secret_though_a_secret_leads_to_it(self, declare: Declare) -> None:
+        outputs = {urn.rpartition("::")[2]: said for urn, said in declare(lab("ml", checked=True)).outputs.items()}
+        assert json.loads(outputs["ml"]["check"])["verdict"] == outputs["ml-check"]["verdict"] == "pass"
+
     @pytest.mark.parametrize("error", [TimeoutError("not found"), PermissionError("may not get configmaps")])
     def test_a_report_that_its_team_deleted_is_told_and_ends_no_update(
         self, declare: Declare, error: Exception

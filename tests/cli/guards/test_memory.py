@@ -145,6 +145,10 @@ def test_before_the_first_run_nothing_is_and_without_a_state_all_that_has_our_la
     assert Remembered().whose == EVERYBODYS
 
 
+def test_where_a_state_does_not_say_its_field_managers_all_that_has_our_label_is_ours() -> None:
+    assert remembered({**state(), **patch("a", "gpu-0", "p-1"), **patch("a", "n", "")}).whose.managers is None
+
+
 def test_after_a_kill_while_a_node_was_labelled_its_labels_pass_for_ours() -> None:
     was = remembered({**state(), **patch("a", "gpu-0", "p-1")})
     assert was.with_state(frozenset(), half_labelled=True).whose.managers is None
