@@ -200,11 +200,10 @@ class TestWhatGoesWithTheNamespace:
         said(cluster, KILLED)
         assert owned(cluster) == ["crd-manager", "queues.scheduling.run.ai"]
 
-    def test_also_where_its_queues_can_not_be_listed(self, cluster: FakeApi) -> None:
-        # the CRD may not be established, or this account may not read them
+    def test_also_where_its_crd_serves_nothing_yet(self, cluster: FakeApi) -> None:
         has_crd(cluster, "queues.scheduling.run.ai")
         cluster.objects[QUEUES] = []
-        cluster.refused[QUEUES] = 403
+        cluster.refused[QUEUES] = 404
         said(cluster, KILLED)
         assert owned(cluster) == ["queues.scheduling.run.ai"]
 
@@ -320,12 +319,17 @@ class TestWhatStays:
         assert owned(cluster) == []
 
 
-def test_a_cluster_that_does_not_say_what_it_has_stops_no_run(cluster: FakeApi) -> None:
-    cluster.refused[ROLES] = 403
+@pytest.mark.parametrize(("path", "code"), [(ROLES, 403), (DEPLOYMENTS, 404), (QUEUES, 403), (QUEUES, 503)])
+def test_a_cluster_that_does_not_say_what_it_has_stops_no_run_and_nothing_is_taken(
+    cluster: FakeApi, path: str, code: int
+) -> None:
+    has_crd(cluster, "queues.scheduling.run.ai")
+    cluster.refused[path] = code
     assert said(cluster, KILLED) == [
         "what unfinished Helm releases left outside of namespace kai-scheduler was not looked at: "
-        f"{ROLES} can't be listed: refused: {ROLES}"
+        f"{path} can't be listed: refused: {path}"
     ]
+    assert owned(cluster) == []
 
 
 def test_an_object_that_is_gone_meanwhile_is_fine_and_a_refusal_is_said(cluster: FakeApi) -> None:
