@@ -114,16 +114,6 @@ class TestReadSecret:
         assert found == {"certificate-authority": "Q0E=", "client-key": "S0VZ"}
         assert len(asked) == 3
 
-    @pytest.mark.parametrize("version", ["v1beta1", "v1"])
-    def test_a_login_command_of_the_hosts_kubeconfig_answers_in_any_version(self, version: str) -> None:
-        says = ["-c", """printf '{"status": {"token": "t"}}'"""]
-        login = {"apiVersion": f"client.authentication.k8s.io/{version}", "command": "sh", "args": says}
-        with serving({("GET", self.PATH): [(200, SECRET)]}) as (text, asked):
-            config = json.loads(text)
-            config["users"][0]["user"] = {"exec": login}
-            assert kube.read_secret(json.dumps(config), "team-ml", "vc-ml")["client-key"] == "S0VZ"
-        assert len(asked) == 1
-
     def test_a_host_whose_api_server_restarts_is_waited_for(self, late: Callable[..., Late]) -> None:
         server = late({("GET", self.PATH): [(503, "starting"), (200, "a login page"), (200, SECRET)]})
         assert kube.read_secret(server.text, "team-ml", "vc-ml")["client-key"] == "S0VZ"
