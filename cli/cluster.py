@@ -15,14 +15,14 @@ from typing import Final
 import httpx2
 import msgspec
 import yaml
-from lightkube import ApiError, Client, KubeConfig
+from lightkube import ApiError, Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import Namespace
 
 from cli.errors import CommandError, InputError
 from kube import KubeconfigError
-from kube.client import answered, connect_to, is_elsewhere, read_kubeconfig, reason_of
+from kube.client import answered, connect_to, is_elsewhere, reason_of, target
 from kube.stack import kubeconfig_of, kubeconfig_path
 from names import Object
 from settings.models import Host
@@ -82,14 +82,7 @@ def no_file(host: Host, root: Path) -> bool:
 def target_of(text: str, source: str) -> Target:
     """Return the current context of a kubeconfig text. Raises `InputError`."""
     try:
-        parsed = read_kubeconfig(text)
-        for entry in parsed["users"]:
-            login = entry["user"].get("exec")
-            if isinstance(login, dict) and login.get("apiVersion") == "client.authentication.k8s.io/v1":
-                # the client only accepts the name v1beta1; the answer (status.token) is the same in both
-                login["apiVersion"] = "client.authentication.k8s.io/v1beta1"
-        config = KubeConfig.from_dict(parsed).get()
-        assert config is not None
+        config = target(text)
         assert config.user is not None
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError, ConfigError, yaml.YAMLError) as error:
         # not the error's own message: it can quote a value

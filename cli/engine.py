@@ -36,7 +36,7 @@ from cli.guards.losses import usage_now
 from cli.guards.memory import Remembered, remembered
 from cli.guards.refusal import ends, from_words
 from cli.guards.stamp import RELEASED, VARIABLE
-from cli.half_made import owned_half_made
+from cli.half_made import half_made, owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, read_in_state, teams_in_state
@@ -285,7 +285,6 @@ class EngineDriver(Driver):
         if held:
             self._stack.capture("cancel", "--yes", "--stack", self._place.stack)
             say.line(f"the last run (process {held[0].pid}, {held[0].since}) was killed: its lock is removed")
-        say.lines(owned_half_made(self._stack.exported, self._host))
         self._settle()
 
     def _locks(self) -> list[Lock]:
@@ -297,22 +296,23 @@ class EngineDriver(Driver):
 
     def _settle(self) -> None:
         """Clear what a killed run had begun, on the cluster and in the state, because the engine keeps it for ever."""
-        if not pending_operations(self._stack.exported):
+        if not pending_operations(self._stack.exported) and not half_made(self._stack.exported):
             return
         # read anew: they may be of a run that was at work when the state was read, and that has ended well since
         del self._stack.exported
-        if not (pending := pending_operations(self._stack.exported)):
-            return
-        say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
-        say.lines([f"  {one.operation} {one.kind} {one.name}" for one in pending])
+        pending, installs = pending_operations(self._stack.exported), half_made(self._stack.exported)
+        if pending:
+            say.line(f"the last run was interrupted in the middle of {len(pending)} operations:")
+            say.lines([f"  {one.operation} {one.kind} {one.name}" for one in pending])
         remote = self._stack.backend.folder is None
-        if remote:
+        if remote and (pending or installs):
             # nothing else shows whether a run is at work: an import takes the backend's lock, or is refused
             self._stack.forget_pending()
+        say.lines(owned_half_made(installs, self._host))
         left: list[Pending] = []
         for done in clear(pending, self._connect, left):
             say.line(f"  {done}")
-        if not remote and not left:  # an import drops all of them, and what is left has to be looked at again
+        if pending and not remote and not left:  # an import drops all, and what is left has to be looked at again
             self._stack.forget_pending()
 
     def _connect(self, operation: Pending) -> AbstractContextManager[Client] | None:

@@ -6,7 +6,7 @@ Leaves to others: what they left, and whose it is (`kube/half_made.py`), their r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import httpx2
@@ -38,10 +38,9 @@ CRDS: Final = {
 their use by others shows."""
 
 
-def owned_half_made(exported: Object, host: Target | None) -> Iterator[str]:
+def owned_half_made(installs: Sequence[Install], host: Target | None) -> Iterator[str]:
     """Give what unfinished installs left to their namespaces; yields a line for each thing to say. A failure is said,
     too: what is left then does not stop a run."""
-    installs = half_made(exported)
     if not installs or host is None:
         return
     try:

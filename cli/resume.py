@@ -103,11 +103,14 @@ def clear(pending: list[Pending], connect: Connect, left: list[Pending]) -> Iter
 
     `left` gets the operations of virtual clusters that did not answer.
     """
+    answers = _answers(pending, connect)
     # virtual clusters first: the way to one may be a half-made Service on the host, which is removed next
     for operation in sorted(pending, key=lambda one: one.on_host):
         if not stands_in_the_way(operation):
             continue
         try:
+            if silence := answers.get(operation.tenant):
+                raise silence
             opened = connect(operation)
             if opened is None:
                 continue
@@ -124,19 +127,26 @@ def clear(pending: list[Pending], connect: Connect, left: list[Pending]) -> Iter
 def hinders(pending: list[Pending], connect: Connect) -> bool:
     """Whether something stands in the next run's way that can be removed. A virtual cluster that does not answer holds
     up nobody but its team."""
-    return any(stands_in_the_way(one) and (one.tenant is None or _answers(one, connect)) for one in pending)
+    in_the_way = [one for one in pending if stands_in_the_way(one)]
+    return any(one.tenant is None for one in in_the_way) or None in _answers(in_the_way, connect).values()
 
 
-def _answers(operation: Pending, connect: Connect) -> bool:
-    try:
-        opened = connect(operation)
-        if opened is None:
-            return False
-        with opened as client:
-            server_version(client)
-    except CommandError:
-        return False
-    return True
+def _answers(pending: list[Pending], connect: Connect) -> dict[str | None, CommandError | None]:
+    """Why the tenants' virtual clusters don't answer, None for one that does. Each is asked once, because a dead one
+    takes seconds. Those to which no way is known are left out."""
+    found: dict[str | None, CommandError | None] = {}
+    for operation in pending:
+        if operation.tenant is None or operation.tenant in found or not stands_in_the_way(operation):
+            continue
+        try:
+            if (opened := connect(operation)) is None:
+                continue
+            with opened as client:
+                server_version(client)
+            found[operation.tenant] = None
+        except CommandError as error:
+            found[operation.tenant] = error
+    return found
 
 
 def stands_in_the_way(operation: Pending) -> bool:

@@ -32,6 +32,8 @@ from names import Object
 
 TIMEOUT: Final = httpx2.Timeout(15.0)
 """Seconds for one answer: a webhook may take 10 of them (Kubernetes' default)."""
+LOGIN: Final = "client.authentication.k8s.io/v1"
+"""The version in which most login commands of kubeconfigs answer."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 POLL_SECONDS: Final = 0.5
 """The time between two looks at what is awaited."""
@@ -54,6 +56,9 @@ def target(kubeconfig: str) -> SingleConfig:
     """Return the current context of a kubeconfig text. It holds credentials: never print it."""
     found = KubeConfig.from_dict(read_kubeconfig(kubeconfig)).get()
     assert found is not None, "a kubeconfig of ours has a current context"
+    if found.user is not None and found.user.exec is not None and found.user.exec.apiVersion == LOGIN:
+        # the client only accepts the older name; the answer (status.token) is the same in both
+        found.user.exec.apiVersion = f"{LOGIN}beta1"
     return found
 
 

@@ -132,8 +132,7 @@ METADATA: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k
 
 def _users(api: httpx2.Client, install: Install) -> list[str]:
     """Deployments of other namespaces that look like the same software, and objects of its kinds that are not ours."""
-    answer = api.get(install.used) if install.used else None
-    there = items(answered(answer)) if answer is not None and answer.is_success else []
+    there = _list(api, install.used, may_lack=True) if install.used else []
     return [
         *(f"Deployment {namespace(one)}/{name(one)}" for one in _list(api, DEPLOYMENTS) if _is_another(one, install)),
         *(f"{install.used.rpartition('/')[2]}/{name(one)}" for one in there if not _is_ours(one)),
@@ -150,8 +149,11 @@ def _is_ours(thing: Json) -> bool:
     return MANAGED_BY.items() <= table(thing, "metadata", "labels").items()
 
 
-def _list(api: httpx2.Client, where: str) -> list[Json]:
+def _list(api: httpx2.Client, where: str, *, may_lack: bool = False) -> list[Json]:
+    """The objects of a list. `may_lack`: whether the server may not know their kind, so that there are none."""
     answer = api.get(where)
+    if may_lack and answer.status_code == httpx2.codes.NOT_FOUND:
+        return []
     if not answer.is_success:
         raise RuntimeError(f"{where} can't be listed: {said(answer)}")
     return items(answered(answer))

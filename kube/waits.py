@@ -61,18 +61,23 @@ def read_secret(
 
 
 def read_report(kubeconfig: str, namespace: str, name: str, deadline: float = READ_DEADLINE_SECONDS) -> str:
-    """Return the JSON text of a check that has ended. Raises `TimeoutError` and `PermissionError`, as above."""
+    """Return the JSON text of a check that has ended. Raises `TimeoutError` and `PermissionError`, as above, and
+    `LookupError` where it is gone: then it does not come.
+    """
     found = _data(
         kubeconfig,
         path("v1", "ConfigMap", name, namespace),
         deadline,
         lambda why: f"the report, ConfigMap {namespace}/{name}, can't be read: {why}",
+        comes=False,
     )
     return found.get("report.json", "{}")
 
 
-def _data(kubeconfig: str, where: str, deadline: float, late: Callable[[str], str]) -> dict[str, str]:
-    """The data of an object at a path, once it exists."""
+def _data(
+    kubeconfig: str, where: str, deadline: float, late: Callable[[str], str], *, comes: bool = True
+) -> dict[str, str]:
+    """The data of an object at a path, once it exists. `comes`: whether one that does not exist is waited for."""
     found: dict[str, str] = {}
 
     def missing() -> str | None:
@@ -86,6 +91,8 @@ def _data(kubeconfig: str, where: str, deadline: float, late: Callable[[str], st
             return reason_of(error)  # the API server restarts, too
         if answer.status_code in (401, 403):
             raise PermissionError(said(answer))
+        if answer.status_code == httpx2.codes.NOT_FOUND and not comes:
+            raise LookupError(late(said(answer)))
         return said(answer)
 
     with connect(kubeconfig) as api:

@@ -72,8 +72,8 @@ _DP_0_20: Final = DevicePluginRelease(
         ),
         Trap(
             id="starts-unshared",
-            sentence="with a ConfigMap its pod starts with the entry `default` and reads the node's own some ten "
-            "milliseconds later: until then the node shows its GPUs unshared",
+            sentence="with a ConfigMap its pod starts with the default entry and reads the node's own some ten "
+            "milliseconds later: until then the node shows its GPUs unshared, or none where that entry is MPS's",
             handling="not handled: a pod in that moment gets a whole GPU",
             source="DP@v0.20.0:cmd/config-manager/main.go, observed",
         ),

@@ -78,6 +78,20 @@ def plugin_labels(platform: Platform, name: str, pool: Pool, node: NodeFacts, su
         )
 
 
+def of_no_pool(platform: Platform, node: NodeFacts) -> Iterator[Finding]:
+    """Yield a node of no pool whose GPUs our device plugin would share by MPS, because its default entry does."""
+    default, there = default_entry(platform.pools), {k: v for k, v in node.labels.items() if k not in node.ours}
+    served = {GPU_PRESENT: "true", **FOUND_BY_NFD}.items() & there.items()
+    if default != NO_SHARING.name and plugin_is_ours(platform) and served and NODE_LABEL_SHARING_CONFIG not in there:
+        yield error(
+            "plugin-labels",
+            f"node {node.name}",
+            f"is in no pool, and the device plugin finds it by {', '.join(f'{k}={v}' for k, v in sorted(served))}: "
+            f"without a label of its own it shares this node's GPUs by MPS, as those of pool {default}",
+            f"`kubectl label node {node.name} {NODE_LABEL_SHARING_CONFIG}={NO_SHARING.name}`, or put it into a pool",
+        )
+
+
 def _shares(platform: Platform) -> bool:
     """Whether the device plugin reads the label at all: if no pool shares its GPUs, it has one setting."""
     return any(pool.sharing.given for pool in platform.pools.values())

@@ -11,7 +11,7 @@ from capacity import parse_quantity, plural
 from cli.preflight.facts import ClusterFacts, NodeFacts, Taint
 from cli.preflight.findings import Finding, Level, error, ok, warning
 from cli.preflight.gpus import in_use, node_gpus, users_of
-from cli.preflight.labels import gpu_labels, plugin_labels
+from cli.preflight.labels import gpu_labels, of_no_pool, plugin_labels
 from names import ARCHITECTURE, GPU, HOST_NAME, LABEL_POOL
 from settings.models import Platform, Pool, Team
 
@@ -46,6 +46,10 @@ def pools(platform: Platform, facts: ClusterFacts, tenants: Mapping[str, Team]) 
             yield ok("pool", subject, f"{served} {plural('node', served)} Ready{gpus}{fenced}")
         yield from _room(platform, name, [node for node in members if node.fence is None])
         yield from in_use(users, members, name)
+    pooled = {node.name for pool in platform.pools.values() for node in pool_nodes(pool, facts)}
+    for node in facts.nodes.values():
+        if node.name not in pooled:
+            yield from of_no_pool(platform, node)
 
 
 def pool_nodes(pool: Pool, facts: ClusterFacts) -> list[NodeFacts]:

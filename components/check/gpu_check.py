@@ -272,7 +272,7 @@ class GpuCheck(Component):
         async def read(known: list[str]) -> str:
             try:
                 return await asyncio.to_thread(kube.read_report, known[1], request.namespace, request.report)
-            except (TimeoutError, PermissionError) as error:
+            except (TimeoutError, PermissionError, LookupError) as error:
                 return json.dumps({"verdict": COULD_NOT_TELL, "sentence": str(error)})
 
         ended: pulumi.Output[list[str]] = pulumi.Output.all(self.finished.id, self._args.kubeconfig)

@@ -109,7 +109,8 @@ class KaiScheduler(Component):
         found: Awaitable[bool] = self._works_early()
         early: pulumi.Output[bool] = pulumi.Output.from_input(found)
         self.works = early.apply(lambda so: None if so else self.release.status)
-        self.install = early.apply(lambda _: self._install.name)
+        # in a preview unknown where there is a Release to make: what `up` replaces by it is shown as replaced
+        self.install = (self.release.id if pulumi.runtime.is_dry_run() else early).apply(lambda _: self._install.name)
         # if the CRDs stayed, so would the Config that owns KAI's webhooks, and these refuse every pod once nothing
         # answers behind them. the garbage collector asks no webhook, so a dead KAI blocks nothing
         own_kinds(

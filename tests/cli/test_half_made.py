@@ -10,6 +10,7 @@ import pytest
 
 from cli.cluster import target_of
 from cli.half_made import half_made, owned_half_made
+from cli.locks import Lock
 from kube.half_made import BINDINGS, CRDS, DEPLOYMENTS, OUTSIDE, ROLES, Install, own_half_made
 from names import GPU_OPERATOR_NAMESPACE, KAI_NAMESPACE, MANAGED_BY, OWNED_KINDS
 from tests.cli.conftest import Project
@@ -93,7 +94,7 @@ def owned(api: FakeApi) -> list[str]:
 
 
 def said(api: FakeApi, exported: dict[str, Any]) -> list[str]:
-    return list(owned_half_made(exported, target_of(kubeconfig(api.url), "here")))
+    return list(owned_half_made(half_made(exported), target_of(kubeconfig(api.url), "here")))
 
 
 LEFT = "what the unfinished Helm release kai-scheduler/kai-scheduler left outside of its namespace"
@@ -199,11 +200,10 @@ class TestWhatGoesWithTheNamespace:
         said(cluster, KILLED)
         assert owned(cluster) == ["crd-manager", "queues.scheduling.run.ai"]
 
-    def test_also_where_its_queues_can_not_be_listed(self, cluster: FakeApi) -> None:
-        # the CRD may not be established, or this account may not read them
+    def test_also_where_its_crd_serves_nothing_yet(self, cluster: FakeApi) -> None:
         has_crd(cluster, "queues.scheduling.run.ai")
         cluster.objects[QUEUES] = []
-        cluster.refused[QUEUES] = 403
+        cluster.refused[QUEUES] = 404
         said(cluster, KILLED)
         assert owned(cluster) == ["queues.scheduling.run.ai"]
 
@@ -319,12 +319,17 @@ class TestWhatStays:
         assert owned(cluster) == []
 
 
-def test_a_cluster_that_does_not_say_what_it_has_stops_no_run(cluster: FakeApi) -> None:
-    cluster.refused[ROLES] = 403
+@pytest.mark.parametrize(("path", "code"), [(ROLES, 403), (DEPLOYMENTS, 404), (QUEUES, 403), (QUEUES, 503)])
+def test_a_cluster_that_does_not_say_what_it_has_stops_no_run_and_nothing_is_taken(
+    cluster: FakeApi, path: str, code: int
+) -> None:
+    has_crd(cluster, "queues.scheduling.run.ai")
+    cluster.refused[path] = code
     assert said(cluster, KILLED) == [
         "what unfinished Helm releases left outside of namespace kai-scheduler was not looked at: "
-        f"{ROLES} can't be listed: refused: {ROLES}"
+        f"{path} can't be listed: refused: {path}"
     ]
+    assert owned(cluster) == []
 
 
 def test_an_object_that_is_gone_meanwhile_is_fine_and_a_refusal_is_said(cluster: FakeApi) -> None:
@@ -336,7 +341,7 @@ def test_an_object_that_is_gone_meanwhile_is_fine_and_a_refusal_is_said(cluster:
 
 
 def test_without_a_cluster_nothing_is_asked(cluster: FakeApi) -> None:
-    assert list(owned_half_made(KILLED, None)) == []
+    assert list(owned_half_made(half_made(KILLED), None)) == []
     assert cluster.seen == []
 
 
@@ -356,3 +361,33 @@ def test_it_is_done_before_the_engine_runs(
     assert f"{LEFT} goes with it from now on: CRD queues.scheduling.run.ai" in said
     assert owned(cluster) == ["queues.scheduling.run.ai"]
     assert project.did("destroy" if command == "down" else "up")
+
+
+@pytest.mark.parametrize("exported", [KILLED, NONE_PENDING])
+@pytest.mark.parametrize("locked", ["error: the stack is currently locked by 1 lock(s).", ""])
+def test_what_a_run_on_a_remote_backend_installs_is_not_taken_for_half_made(
+    project: Project, cluster: FakeApi, monkeypatch: pytest.MonkeyPatch, exported: dict[str, Any], locked: str
+) -> None:
+    """The engine's lock says that it is at work; a bucket's can't be read from here."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    monkeypatch.setenv("STUB_LOCKED", locked)
+    has_crd(cluster, "queues.scheduling.run.ai")
+    project.export(exported)
+    assert project.run("up") == (1 if locked else 0)
+    assert owned(cluster) == ([] if locked else ["queues.scheduling.run.ai"])
+
+
+def test_what_a_run_finished_since_the_state_was_read_is_not_half_made(
+    project: Project, cluster: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object) -> list[Lock]:
+        project.export({"version": 3, "deployment": {"resources": [space(), complete()]}})
+        return []
+
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    monkeypatch.setattr("cli.engine.read_locks", ended)
+    has_crd(cluster, "queues.scheduling.run.ai")
+    project.export(NONE_PENDING)
+    assert project.run("up") == 0
+    assert owned(cluster) == []

@@ -238,6 +238,30 @@ def test_a_pool_that_shares_nothing_takes_no_other_pools_replicas(
     assert [one.fix for one in told] == [f"`kubectl label node gpu-0 {CONFIG}-`"] * right
 
 
+@pytest.mark.parametrize(
+    ("pool", "gpu", "labels", "ours", "said"),
+    [
+        (MPS, {}, PRESENT, False, "finds it by nvidia.com/gpu.present=true: "),
+        (MPS, OPERATOR, {"feature.node.kubernetes.io/pci-10de.present": "true"}, False, "shares this node's GPUs"),
+        (MPS, {}, {**PRESENT, CONFIG: "default"}, False, ""),
+        (MPS, {}, {}, False, ""),
+        (MPS, {"owner": "cluster"}, PRESENT, False, ""),
+        (SLICED, {}, PRESENT, False, ""),
+        # labels of a pool that it was in until now go with this `up`
+        (MPS, {}, PRESENT, True, ""),
+        (MPS, {}, {**PRESENT, CONFIG: "a"}, True, ""),
+    ],
+)
+def test_a_node_of_no_pool_is_not_shared_by_mps_because_a_pool_is(
+    pool: dict[str, Any], gpu: dict[str, Any], labels: dict[str, str], ours: bool, said: str
+) -> None:
+    stranger = gpu_node("gpu-7", labels=labels, ours=frozenset(labels if ours else ()))
+    told = [one for one in errors(pooled(pool, gpu), facts(gpu_node("gpu-0"), stranger)) if "gpu-7" in one.subject]
+    fix = f"`kubectl label node gpu-7 {CONFIG}=default`, or put it into a pool"
+    assert [(one.id, one.fix) for one in told] == ([("plugin-labels", fix)] if said else [])
+    assert all(said in one.message for one in told)
+
+
 def pooled(pool: dict[str, Any], gpu: dict[str, Any], **more: Any) -> Platform:
     """Pool `a` with one node, and other ones."""
     return parse_platform(

@@ -144,7 +144,7 @@ def test_a_preview_shows_the_removal_that_an_override_lets_through(
         ("update", True, False),
     ],
 )
-@pytest.mark.parametrize("arguments", [(), ("--json", "out/preview.json")])
+@pytest.mark.parametrize("to_file", [False, True])
 def test_a_preview_refuses_what_the_engine_protects_beside_the_team_that_goes(
     project: Project,
     capsys: pytest.CaptureFixture[str],
@@ -152,7 +152,7 @@ def test_a_preview_refuses_what_the_engine_protects_beside_the_team_that_goes(
     op: str,
     protect: bool,
     refused: bool,
-    arguments: tuple[str, ...],
+    to_file: bool,
 ) -> None:
     """With `--ignore-protect` the engine says nothing of it, and `up` runs without."""
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
@@ -171,6 +171,7 @@ def test_a_preview_refuses_what_the_engine_protects_beside_the_team_that_goes(
         {"op": op, "urn": kept["urn"], "oldState": {"inputs": {}}, **({} if op == "delete" else {"newState": new})},
     ]
     monkeypatch.setenv("STUB_DIGEST", json.dumps({"steps": steps, "changeSummary": {"delete": 2}}))
+    arguments = ("--json", str(project.root / "preview.json")) if to_file else ()
     assert project.run("preview", *arguments) == (1 if refused else 0)
     said = capsys.readouterr().err
     cause = f"error: the engine will not delete or replace what the state protects: {kept['urn']}.\n"

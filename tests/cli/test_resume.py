@@ -185,6 +185,22 @@ def test_a_dead_virtual_cluster_does_not_stop_the_run() -> None:
     assert left == pending, "to be looked at by the next run"
 
 
+def test_a_virtual_cluster_that_does_not_answer_is_waited_for_once(api: FakeApi) -> None:
+    asked: list[str | None] = []
+
+    def connect(pending: Pending) -> AbstractContextManager[Client]:
+        asked.append(pending.tenant)
+        return connected(target_of(kubeconfig("http://127.0.0.1:1"), "here"))
+
+    exported = state(operation(JOB, job(**OURS), provider=INNER))
+    exported["deployment"]["pending_operations"] *= 3
+    pending, left = pending_operations(exported), list[Pending]()
+    assert not hinders(pending, connect)
+    assert asked == ["ml"]
+    assert len(list(clear(pending, connect, left))) == len(left) == 3
+    assert asked == ["ml", "ml"]
+
+
 @pytest.mark.parametrize(
     ("provider", "kind", "answers", "hindered"),
     [

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 
 import kube
@@ -119,6 +120,12 @@ def test_a_check_that_asked_the_kai_of_another_install_asks_again_and_one_of_no_
     assert one
     assert two
     assert one != two, "the engine replaces what has another one than in the state"
+
+
+def test_a_preview_of_an_install_shows_that_a_check_asks_again(declare: Declare) -> None:
+    to_come = trigger(declare(CHECKED, preview=True, absent=RELEASE), "ml-check-job")
+    assert to_come == pulumi.runtime.rpc.UNKNOWN, "the engine shows a replacement of what it has already"
+    assert trigger(declare(CHECKED, preview=True), "ml-check-job") == ""
 
 
 def test_an_update_that_installs_no_kai_asks_for_nothing_again(declare: Declare) -> None:

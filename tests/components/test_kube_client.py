@@ -13,7 +13,7 @@ from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, Secret
 
 import lenient
 from kube import client
-from tests.components.test_kube import kubeconfig
+from tests.components.test_kube import kubeconfig, serving
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,18 @@ def test_a_proxy_of_the_surroundings_is_for_other_machines(host: str, by_proxy: 
     with client.connect(json.dumps(kubeconfig(f"https://{host}:6443", token="t"))) as api:
         assert api.trust_env is by_proxy
         assert api.timeout == httpx2.Timeout(15.0)
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1"])
+def test_a_login_command_answers_in_any_version(version: str) -> None:
+    says = ["-c", """printf '{"status": {"token": "t"}}'"""]
+    login = {"apiVersion": f"client.authentication.k8s.io/{version}", "command": "sh", "args": says}
+    with serving({("GET", "/readyz"): [(200, "ok")]}) as (text, asked):
+        config = json.loads(text)
+        config["users"][0]["user"] = {"exec": login}
+        with client.connect(json.dumps(config)) as api:
+            assert api.get("/readyz").is_success
+    assert asked == ["GET /readyz"]
 
 
 @pytest.mark.parametrize("text", ["<html>log in</html>", "[1]", "[" * 100_000, ""])

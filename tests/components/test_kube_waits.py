@@ -156,12 +156,18 @@ class TestReadReport:
         ):
             assert kube.read_report(text, "gpu-check", "gpu-check-report") == report
 
-    def test_one_that_is_not_there_is_named(self) -> None:
+    @pytest.mark.parametrize(("code", "error"), [(404, LookupError), (503, TimeoutError)])
+    def test_one_that_is_gone_is_named_at_once_and_a_server_that_starts_is_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch, code: int, error: type[Exception]
+    ) -> None:
+        waits: list[None] = []
+        monkeypatch.setattr(kube.waits, "pause", lambda: waits.append(None))
         with (
-            serving({("GET", self.PATH): [(404, MISSING)]}) as (text, _),
-            pytest.raises(TimeoutError, match="ConfigMap gpu-check/gpu-check-report, can't be read: not found"),
+            serving({("GET", self.PATH): [(code, MISSING)]}) as (text, _),
+            pytest.raises(error, match="ConfigMap gpu-check/gpu-check-report, can't be read: not found"),
         ):
             kube.read_report(text, "gpu-check", "gpu-check-report", deadline=0.05)
+        assert bool(waits) is (error is TimeoutError)
 
 
 NOT_UP = {
