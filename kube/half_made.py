@@ -38,6 +38,8 @@ HOOK: Final = "helm.sh/hook"
 RELEASE: Final = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
 """Annotations by which Helm knows its own objects, but for CRDs and hooks."""
 NAMED: Final = 3
+METADATA: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"}
+"""Of one object nothing else is needed: a CRD of KAI's has up to 0.2 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,7 @@ def own_half_made(api: httpx2.Client, install: Install) -> Iterator[str]:
     Touches nothing where the namespace is not ours or is not there. Raises `RuntimeError` where the server refuses, and
     `httpx2.HTTPError`.
     """
-    answer = api.get(path("v1", "Namespace", install.namespace))
-    space = answered(answer) if answer.is_success else {}
+    space = _one(api, path("v1", "Namespace", install.namespace))
     if not _is_ours(space):
         return
     ours = {**_outside(api, install, since := _made(space)), **_crds(api, install, since)}
@@ -119,15 +120,10 @@ def _crds(api: httpx2.Client, install: Install, since: str) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for crd in install.crds:
         where = f"{CRDS}/{crd}"
-        answer = api.get(where, headers=METADATA)
-        thing = answered(answer) if answer.is_success else {}
+        thing = _one(api, where)
         if thing and _has_no_owner(thing) and _made(thing) >= since:
             found[where] = thing
     return found
-
-
-METADATA: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"}
-"""Of a CRD nothing else is needed: one of KAI's has up to 0.2 MB."""
 
 
 def _users(api: httpx2.Client, install: Install) -> list[str]:
@@ -151,12 +147,20 @@ def _is_ours(thing: Json) -> bool:
 
 def _list(api: httpx2.Client, where: str, *, may_lack: bool = False) -> list[Json]:
     """The objects of a list. `may_lack`: whether the server may not know their kind, so that there are none."""
-    answer = api.get(where)
+    return items(_read(api.get(where), may_lack=may_lack))
+
+
+def _one(api: httpx2.Client, where: str) -> Json:
+    """What is needed of an object; empty where there is none."""
+    return _read(api.get(where, headers=METADATA), may_lack=True)
+
+
+def _read(answer: httpx2.Response, *, may_lack: bool) -> Json:
     if may_lack and answer.status_code == httpx2.codes.NOT_FOUND:
-        return []
+        return {}
     if not answer.is_success:
-        raise RuntimeError(f"{where} can't be listed: {said(answer)}")
-    return items(answered(answer))
+        raise RuntimeError(f"{answer.request.url.path} can't be read: {said(answer)}")
+    return answered(answer)
 
 
 def _has_no_owner(thing: Json) -> bool:

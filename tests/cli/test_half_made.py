@@ -319,7 +319,13 @@ class TestWhatStays:
         assert owned(cluster) == []
 
 
-@pytest.mark.parametrize(("path", "code"), [(ROLES, 403), (DEPLOYMENTS, 404), (QUEUES, 403), (QUEUES, 503)])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        *((ROLES, 403), (DEPLOYMENTS, 404), (QUEUES, 403), (QUEUES, 503)),
+        *((f"{CRDS}/queues.scheduling.run.ai", 503), (f"/api/v1/namespaces/{KAI_NAMESPACE}", 403)),
+    ],
+)
 def test_a_cluster_that_does_not_say_what_it_has_stops_no_run_and_nothing_is_taken(
     cluster: FakeApi, path: str, code: int
 ) -> None:
@@ -327,7 +333,7 @@ def test_a_cluster_that_does_not_say_what_it_has_stops_no_run_and_nothing_is_tak
     cluster.refused[path] = code
     assert said(cluster, KILLED) == [
         "what unfinished Helm releases left outside of namespace kai-scheduler was not looked at: "
-        f"{path} can't be listed: refused: {path}"
+        f"{path} can't be read: refused: {path}"
     ]
     assert owned(cluster) == []
 
