@@ -40,7 +40,7 @@ from cli.half_made import half_made, owned_half_made
 from cli.locks import Lock, end_orphans, is_engine, read_locks
 from cli.progress import Progress, Run, run_shown
 from cli.reach import from_certificates, kubeconfig_in, reach_of, read_in_state, teams_in_state
-from cli.resume import Pending, clear, hinders, pending_operations
+from cli.resume import Pending, clear, end_dropped, hinders, pending_operations
 from cli.shown import show_preview, show_refusals, words
 from cli.stack import Stack, protected_urns, refuse_protected
 from cli.status import team_states
@@ -82,8 +82,6 @@ class EngineDriver(Driver):
         self._stack = Stack(place)
         self._host: Target | None = None
         self._inside: dict[str, Reader] = {}
-
-    # --- the protocol -----------------------------------------------------------------------------------------------
 
     def compared(self, word: str) -> None:
         self._stack.env[VARIABLE] = word
@@ -330,17 +328,18 @@ class EngineDriver(Driver):
             return None
         return from_certificates(lambda path: get_json(host, path, timeout=TIMEOUT), tenant)
 
-    # --- running the engine -----------------------------------------------------------------------------------------
-
     def _go(self, *arguments: str, more: Mapping[str, str] | None = None) -> None:
         """Run a long command of the engine, show its progress, watch the clusters, and explain its failure."""
         command = self._stack.command(*arguments, "--stack", self._place.stack)
-        env, shown, there = {**self._stack.env, **(more or {})}, Progress(), teams_in_state(self._stack.exported)
+        env, shown, before = {**self._stack.env, **(more or {})}, Progress(), self._stack.exported
         stay = tenants(self._place.platform) if arguments[0] == "up" else {}
-        with Emptying(self._host, [team_namespace(team) for team in there if team not in stay]):
+        with Emptying(self._host, [team_namespace(team) for team in teams_in_state(before) if team not in stay]):
             run, seen = self._watched(command, env, shown, self._host if arguments[0] == "up" else None)
-        say.lines(shown.removals(there, stay))
+        if not run.whole:
+            del self._stack.exported
+            say.lines(end_dropped(before, self._stack.exported, self._connect))
         self._judge(arguments[0], run, seen)
+        say.lines(shown.removals(teams_in_state(before), stay))
 
     def _watched(self, command: Sequence[str], env: Env, shown: Progress, host: Target | None) -> Watched:
         """Run the engine while the pods that it waits for are looked at; None: nothing starts during a removal."""
@@ -368,7 +367,7 @@ class EngineDriver(Driver):
 
     def _judge(self, what: str, run: Run, seen: Sequence[Failure] = ()) -> None:
         """Report the result of a run. Raises `CommandError` unless it succeeded."""
-        if run.code == 0:
+        if run.whole:
             return
         teams = sorted(tenants(self._place.platform))
         again = f"`make {MAKE_TARGET.get(what, what)} STACK={self._place.stack}` goes on from here"

@@ -108,6 +108,11 @@ class Run:
     interrupted: bool
     stopped: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it did all. The engine ends with 0 where an interrupt comes between two steps of a removal, too."""
+        return self.code == 0 and not (self.interrupted or self.stopped)
+
 
 def run_shown(
     command: Sequence[str],

@@ -29,6 +29,8 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from lightkube.resources.core_v1 import Secret
 
 import tokens
+from capacity import listed
+from capacity import plural as counted
 from cli.cluster import server_version
 from cli.errors import CommandError
 from names import MANAGED_BY, Object
@@ -89,6 +91,32 @@ def pending_operations(exported: Object) -> list[Pending]:
             known=entry["resource"]["urn"] in known,
         )
         for entry in deployment.get("pending_operations") or []
+    ]
+
+
+def end_dropped(before: Object, after: Object, connect: Connect) -> Iterator[str]:
+    """Remove what a run only took out of the state; yields a line of all. What is `deletedWith` another resource the
+    engine leaves to that one's removal, which a run that ended early did not reach. The next run would make it again
+    and find it there."""
+    found = _dropped(before, after)
+    if said := list(clear(found, connect, [])):
+        n = len(found)
+        yield f"{n} {counted('resource', n)} had left the state only, for a removal that never came: {listed(said, 3)}"
+
+
+def _dropped(before: Object, after: Object) -> list[Pending]:
+    old, new = ((one.get("deployment") or {}).get("resources") or () for one in (before, after))
+    there = {entry.get("urn") for entry in new}
+    return [
+        Pending(
+            urn=str(entry["urn"]),
+            kind=str(entry["type"]),
+            operation="creating",
+            inputs=entry.get("inputs") or {},
+            provider=provider_name(entry.get("provider") or ""),
+        )
+        for entry in old
+        if entry.get("deletedWith") in there and entry.get("urn") not in there and not entry.get("external")
     ]
 
 

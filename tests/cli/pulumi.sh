@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stands in for the engine. Keeps what it was called with, and a state of one file a stack; STUB_SAYS and STUB_CODE
-# shape what runs the program. A shell, because most tests here call it more than once, and Python takes ten times as
+# shape what runs the program, STUB_INTERRUPTED is the exit code after an interrupt. A shell, because most tests here call it more than once, and Python takes ten times as
 # long to start.
 for word; do
     shift
@@ -30,7 +30,7 @@ interrupted() {
     kill "$!" 2>/dev/null # there is none yet where it comes at once
     sleep 0.3 # a second one would come now
     echo "error: update canceled"
-    exit 1
+    exit "${STUB_INTERRUPTED-1}"
 }
 shows_or_writes() { # what `up`, `preview` and `refresh` do with --json
     [ "$1" != preview ] || printf '%s\n' "${STUB_DIGEST-"{\"steps\": [], \"changeSummary\": {}}"}"

@@ -360,12 +360,16 @@ def test_a_state_without_pending_operations_is_not_written(project: Project) -> 
     assert not (project.home / "imported").exists()
 
 
-def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project) -> None:
+@pytest.mark.parametrize(("word", "ends"), [("up", "1"), ("up", "0"), ("down", "0")])
+def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project, word: str, ends: str) -> None:
+    """The real engine ends a removal with 0 after an interrupt, with much left."""
+    project.export({"deployment": {"resources": []}})
     code = (
         "import sys\nfrom pathlib import Path\nfrom cli.app import main\n"
-        f"sys.exit(main(['--stack', 'one', 'up'], root=Path({str(project.root)!r})))"
+        f"sys.exit(main(['--stack', 'one', {word!r}], root=Path({str(project.root)!r})))"
     )
-    environment = {**os.environ, "STUB_WAIT": str(HANGS_SECONDS), "PYTHONPATH": str(Path(__file__).parents[2])}
+    stub = {"PULUMI_CONFIG_PASSPHRASE": "x", "STUB_WAIT": str(HANGS_SECONDS), "STUB_INTERRUPTED": ends}
+    environment = {**os.environ, **stub, "PYTHONPATH": str(Path(__file__).parents[2])}
     with (
         served(project.api),
         subprocess.Popen(
@@ -388,4 +392,5 @@ def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project) -> No
     assert command.returncode == 130
     assert (project.home / "interrupts").read_text() == "x"
     assert "Traceback" not in said
-    assert "`make up STACK=one` goes on from here" in said
+    assert f"`make {word} STACK=one` goes on from here" in said
+    assert "done in" not in said

@@ -14,7 +14,7 @@ from lightkube import Client
 from cli.cluster import connected, target_of
 from cli.errors import CommandError
 from cli.guards.stamp import RELEASED
-from cli.resume import Pending, clear, hinders, pending_operations
+from cli.resume import Pending, clear, end_dropped, hinders, pending_operations
 from tests.cli.conftest import Project
 from tests.cli.fake_api import FakeApi, certificates, kubeconfig, named
 
@@ -59,6 +59,15 @@ def cleared(api: FakeApi, exported: dict[str, Any]) -> list[str]:
     return list(clear(pending_operations(exported), connect, []))
 
 
+def gone(api: FakeApi, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    """What is said of a run that ended early, after all of it is done."""
+
+    def connect(_: Pending) -> AbstractContextManager[Client]:
+        return connected(target_of(kubeconfig(api.url), "here"))
+
+    return list(end_dropped(*({"deployment": {"resources": side}} for side in (before, after)), connect))
+
+
 def deleted(api: FakeApi) -> list[str]:
     """Paths that were deleted."""
     return [path for method, path in api.seen if method == "DELETE"]
@@ -71,6 +80,22 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 def test_a_half_made_object_of_ours_is_removed(api: FakeApi) -> None:
     api.named[JOBS] = job(**OURS)
     assert cleared(api, state(operation(JOB, job(**OURS)))) == ["removed the half-made Job team-ml/check"]
+    assert deleted(api) == [JOBS]
+
+
+def test_what_a_removal_only_took_out_of_the_state_is_removed_where_the_removal_did_not_come(api: FakeApi) -> None:
+    """As a `down` that was interrupted left it: the engine had not deleted these, because their release would go."""
+    vcluster = {"urn": "urn:v", "type": RELEASE, "inputs": {"name": "ml", "namespace": "team-ml"}, "provider": HOST}
+    mine = {"urn": "urn:j", "type": JOB, "inputs": job(**OURS), "provider": INNER, "deletedWith": "urn:v"}
+    api.named[JOBS] = job(**OURS)
+    assert gone(api, [vcluster, mine], [vcluster, mine]) == []  # the state has it still
+    assert gone(api, [vcluster, {**mine, "deletedWith": ""}], [vcluster]) == []  # the engine has deleted it itself
+    assert gone(api, [vcluster, {**mine, "external": True}], [vcluster]) == []  # it was only read
+    assert gone(api, [vcluster, mine], []) == []  # it went with its release
+    assert deleted(api) == []
+    assert gone(api, [vcluster, mine], [vcluster]) == [
+        "1 resource had left the state only, for a removal that never came: removed the half-made Job team-ml/check"
+    ]
     assert deleted(api) == [JOBS]
 
 
