@@ -272,6 +272,8 @@ class _Steps:
     def _workload(self, step: Step, inputs: Object, what: str) -> Iterator[Refusal]:
         """A workload's deleted Deployment, or its deleted or replaced volume."""
         team, name = _labelled(inputs), _labelled(inputs, names.LABEL_WORKLOAD)
+        if step.type == tokens.VOLUME_CLAIM:
+            name = name.removesuffix(names.CACHE)
         if self._whole_workload_goes(team, name) or (step.type == tokens.DEPLOYMENT and step.op is Op.REPLACE):
             return
         if step.type == tokens.DEPLOYMENT:

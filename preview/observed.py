@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 import tokens
 from lenient import at
-from names import LABEL_TEAM, LABEL_WORKLOAD, team_of_namespace
+from names import CACHE, LABEL_TEAM, LABEL_WORKLOAD, team_of_namespace
 from preview.facts import (
     BLUE_GREEN,
     CANARY_OF,
@@ -186,6 +186,7 @@ class _Collector:
         team, name = (at(said, "metadata", "labels", label) for label in (LABEL_TEAM, LABEL_WORKLOAD))
         if not isinstance(team, str) or not isinstance(name, str):
             return
+        name = name.removesuffix(CACHE)
         found = self.beside.setdefault(team, {})
         found[f"workloads.{name}.cache.size"] = get(said, "spec", "resources", "requests", "storage")
         if said is asked or "status" not in inputs:

@@ -16,6 +16,7 @@ from components.check.host import pod_settings
 from components.workloads import inference_spec as spec
 from components.workloads.pods import Spec, metadata, service_spec
 from components.workloads.server import Server, ServerArgs
+from names import CACHE
 from settings.workloads import Inference
 
 TEST_CODE = Path(__file__).parents[2] / "probe" / "completion.py"
@@ -84,9 +85,9 @@ class InferenceServer(Server[Inference]):
             return []
         return [
             k8s.core.v1.PersistentVolumeClaim(
-                f"{name}-cache",
+                f"{name}{CACHE}",
                 metadata={
-                    **metadata(args.place, f"{args.name}-cache"),
+                    **metadata(args.place, f"{args.name}{CACHE}"),
                     # with a class that binds at first use the claim waits for the pod, and the pod waits for the claim
                     # to exist
                     "annotations": {"pulumi.com/skipAwait": "true"},

@@ -22,7 +22,7 @@ from components.workloads.pods import (
     selector,
     stamp,
 )
-from names import JSON
+from names import CACHE, JSON
 from releases.workloads import INFERENCE_IMAGE
 from settings.workload_parts import SMOKE_TEST
 from settings.workloads import Inference
@@ -109,7 +109,7 @@ def _probe(failures: int) -> Spec:
 def _volumes(name: str, workload: Inference) -> list[JSON]:
     home: Spec = {"name": "home", "emptyDir": {}}
     if workload.cache is not None:
-        home = {"name": "home", "persistentVolumeClaim": {"claimName": f"{name}-cache"}}
+        home = {"name": "home", "persistentVolumeClaim": {"claimName": f"{name}{CACHE}"}}
     shared: Spec = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": workload.shared_memory}}
     found: list[JSON] = [home, shared]
     if workload.model_volume is not None:

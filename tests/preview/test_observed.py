@@ -65,7 +65,7 @@ def test_a_state_knows_every_field_whose_change_may_be_refused() -> None:
 def test_a_live_claim_without_what_was_asked_for_does_not_say_its_class() -> None:
     """Kubernetes has filled in the default class: the stack file may name none."""
     spec = {"storageClassName": "standard", "resources": {"requests": {"storage": "20Gi"}}}
-    labels = {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat"}
+    labels = {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat-cache"}
     live: dict[str, Any] = {"metadata": {"labels": labels}, "spec": spec, "status": {"phase": "Bound"}}
     found = tenant((tokens.VOLUME_CLAIM, live))
     assert found["workloads.chat.cache.size"] == "20Gi"

@@ -88,7 +88,7 @@ STATE: Final[list[tuple[str, dict[str, Any]]]] = [
         {
             # what was asked for, and what Kubernetes made of it
             "__inputs": {
-                "metadata": {"name": "chat-cache", "labels": {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat"}},
+                "metadata": {"name": "chat-cache", "labels": {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat-cache"}},
                 "spec": {"storageClassName": "fast", "resources": {"requests": {"storage": "20Gi"}}},
             },
             "spec": {"storageClassName": "live", "resources": {"requests": {"storage": "30Gi"}}},

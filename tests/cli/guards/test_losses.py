@@ -96,7 +96,7 @@ def test_a_cache_that_can_not_change_is_refused_whatever_overrides_there_are(
     api: FakeApi, cache: dict[str, Any], words: str | None
 ) -> None:
     """As by the gate of a pull request: `up` would wait for a claim that its pod keeps from going."""
-    labels = {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat"}
+    labels = {LABEL_TEAM: "ml", LABEL_WORKLOAD: "chat-cache"}  # as the program labels the claim
     spec = {"storageClassName": "fast", "resources": {"requests": {"storage": "20Gi"}}}
     claim = {"type": tokens.VOLUME_CLAIM, "outputs": {"metadata": {"labels": labels}, "spec": spec}}
     kinds = {"type": tokens.TEAM_WORKLOADS, "outputs": {"team": "ml", "workloads": {"chat": "inference"}}}
