@@ -149,7 +149,8 @@ def _taints(pool: Pool, node: NodeFacts, subject: str) -> Iterator[Finding]:
     """A taint has key, value and effect. The list of taints has one owner, and the API refuses a second one (409)."""
     ours = our_taint(pool)
     others = [taint for taint in node.taints if taint != ours and not taint.key.startswith(LIFECYCLE)]
-    alike = [taint for taint in others if taint.key == GPU and taint.keeps_pods_off]
+    # ours of before, of another pool or with another value: the same owner writes the list anew
+    alike = [taint for taint in others if taint.key == GPU and taint.keeps_pods_off and not node.taints_are_ours]
     foreign = [taint for taint in others if taint.key != GPU]
     blocking = [taint for taint in foreign if taint.keeps_pods_off]
     sets_ours = pool.taint and bool(pool.nodes) and not node.taints_are_ours and ours not in node.taints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,12 @@ class TestTaints:
         ours = node(taints=(OURS,), taints_are_ours=True)
         assert found(platform(), facts(ours)) == []
         assert found(platform({"taint": True}), facts(ours)) == []
+
+    @pytest.mark.parametrize("pool", [{}, {"taint": True}, {"taint": True, "taintValue": "b"}])
+    def test_our_taint_of_another_pool_is_ours_to_write_anew(self, pool: dict[str, Any]) -> None:
+        of_a = Taint(key=OURS.key, value="a")
+        assert found(platform(pool), facts(node(taints=(of_a,), taints_are_ours=True))) == []
+        assert [finding.id for finding in found(platform(pool), facts(node(taints=(of_a,))))] == ["node-taint"]
 
     def test_the_same_taint_among_others_is_not_promised_to_be_free_of_conflict(self) -> None:
         both = node(taints=(OURS, Taint(key="dedicated", value="gpu")))

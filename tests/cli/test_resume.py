@@ -65,7 +65,7 @@ def gone(api: FakeApi, before: list[dict[str, Any]], after: list[dict[str, Any]]
     def connect(_: Pending) -> AbstractContextManager[Client]:
         return connected(target_of(kubeconfig(api.url), "here"))
 
-    return list(end_dropped(*({"deployment": {"resources": side}} for side in (before, after)), connect))
+    return list(end_dropped({"deployment": {"resources": before}}, {"deployment": {"resources": after}}, connect))
 
 
 def deleted(api: FakeApi) -> list[str]:
