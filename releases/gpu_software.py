@@ -54,7 +54,7 @@ _DP_0_20: Final = DevicePluginRelease(
             id="mps-clients-command",
             sentence="each client of MPS may raise the limit of the server that all share, end another client, and end "
             "the server: only the daemon's own limits and its end are root's",
-            handling="not handled: no rule can hold it. The check warns of a raised limit; choosing.md says whom it suits",
+            handling="not handled: no rule can hold it. The check warns of a raised limit",
             source="https://docs.nvidia.com/deploy/mps/, observed with driver 580.159.04",
         ),
         Trap(
