@@ -157,7 +157,9 @@ def test_a_node_that_takes_nothing_is_the_reason() -> None:
     ],
 )
 def test_the_parts_of_a_shared_gpu_are_not_called_gpus(sharing: dict[str, Any], gpus: int, said: str) -> None:
-    whole, look = platform("world"), with_pods(holding(4, "notebooks")).look()
+    whole, world = platform("world"), with_pods(holding(4, "notebooks"))
+    world.plant({"change": {"host": {"nodes": {"gpu-1": {"spec": {"unschedulable": True}}}}}})
+    look = world.look()
     cut = whole.pools["gpu"].model_copy(update={"sharing": Sharing.model_validate(sharing)})
     seen = snapshot(look, whole.model_copy(update={"pools": {"gpu": cut}}), stack="dev", at=NOW)
     team = seen.team("ml")
