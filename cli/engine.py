@@ -371,6 +371,7 @@ class EngineDriver(Driver):
             return
         teams = sorted(tenants(self._place.platform))
         again = f"`make {MAKE_TARGET.get(what, what)} STACK={self._place.stack}` goes on from here"
+        again += "; let it end before `make up`" if what == "destroy" else ""  # a virtual cluster's volume goes last
         if run.interrupted:
             raise InterruptedRunError("interrupted; what the engine finished is in the state.", again)
         if refusals := from_words(run.text):

@@ -393,4 +393,5 @@ def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(project: Project, word:
     assert (project.home / "interrupts").read_text() == "x"
     assert "Traceback" not in said
     assert f"`make {word} STACK=one` goes on from here" in said
+    assert ("let it end before `make up STACK=one`" in said) == (word == "down")
     assert "done in" not in said
