@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from capacity import listed
+from capacity import listed, plural
 from cli import say
 from cli.driver import Place, TeamState
 from cli.look import View
@@ -96,7 +96,8 @@ def _pool(pool: Pool) -> Iterator[str]:
         shared = sum(bool(unit.group) for unit in node.units)
         said += [f"{shared} shared"] if shared else []
         said += [f"{units[state]} {state}" for state in (GpuState.FREE, GpuState.UNHEALTHY) if units[state]]
-        yield f"{node.name} {_node(node)}, {len(node.units)} GPUs: {', '.join(said) or 'none'}"
+        there = f"{len(node.units)} {plural(pool.unit, len(node.units))}"
+        yield f"{node.name} {_node(node)}, {there}: {', '.join(said) or 'none'}"
 
 
 def _node(node: Node) -> str:

@@ -51,6 +51,13 @@ _DP_0_20: Final = DevicePluginRelease(
             source="https://docs.nvidia.com/deploy/mps/, observed with driver 580.159.04",
         ),
         Trap(
+            id="mps-clients-command",
+            sentence="each client of MPS may raise the limit of the server that all share, end another client, and end "
+            "the server: only the daemon's own limits and its end are root's",
+            handling="not handled: no rule can hold it. The check warns of a raised limit",
+            source="https://docs.nvidia.com/deploy/mps/, observed with driver 580.159.04",
+        ),
+        Trap(
             id="mps-waits",
             sentence="the plugin starts beside the MPS daemon, and looks for it again after 30 s: until then the node "
             "shows no GPUs",

@@ -102,6 +102,8 @@ class Pool:
     nodes: tuple[Node, ...]
     one_each: bool = False
     """Whether the device plugin gives a container one of its units and no more."""
+    unit: str = "GPU"
+    """What its nodes advertise: `GPU`, `replica` or `slice`."""
 
     @property
     def units(self) -> tuple[Unit, ...]:

@@ -130,6 +130,7 @@ def _pools(host: Said, platform: Platform, pods: Iterable[Pair]) -> tuple[Pool, 
             name=name_,
             nodes=tuple(n for n in nodes if n.pool == name_),
             one_each=refuses_several(platform.gpu, pool),
+            unit=pool.unit,
         )
         for name_, pool in platform.pools.items()
     ]

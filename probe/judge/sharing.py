@@ -51,7 +51,9 @@ def judge_client(result: Facts, found: Findings) -> None:
         text += ": whether MPS did that is not known."
         found.missing("sharing.isolation", "info", text, True, gpu=index)
         return
-    advice = "" if refused else "Look at the log of the MPS daemon: it sets each client's limit as it starts."
+    advice = "Look at the log of the MPS daemon, which sets each client's limit: a client can raise it for all. The "
+    advice += "daemon's own limit is back when its pod is made anew, which ends its clients."
+    advice = "" if refused else advice
     found.add("sharing.isolation", "info" if refused else "warn", f"{text}.", refused, True, advice=advice, gpu=index)
 
 

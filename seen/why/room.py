@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from capacity import memory_in_parts
+from capacity import memory_in_parts, plural
 from lenient import Json, rows, table, text, texts
 from names import GPU
 from seen.model import GpuState, Node, Unit
@@ -148,24 +148,28 @@ def _gpus(case: Case, node: Node) -> Block | None:
     for resource, asked in gpus_asked(case.json).items():
         units = [unit for unit in node.units if unit.resource == resource]
         given = [unit for unit in units if unit.state is not GpuState.UNHEALTHY]
+        what = _units(case, node, resource)
         if asked > len(given):
-            return _too_few(units, len(given), resource, asked)
+            return _too_few(units, len(given), resource, asked, what)
         free = sum(unit.state is GpuState.FREE for unit in given)
         if asked > free:
-            words = {"free": free, "given": len(given), "what": _units(resource), "asked": f"{asked:g}"}
+            words = {"free": free, "given": len(given), "what": what, "asked": f"{asked:g}"}
             return _no("no-gpu-free", held=held(given), **words)
     return None
 
 
-def _units(resource: str) -> str:
-    return "GPUs" if resource == GPU else resource
+def _units(case: Case, node: Node, resource: str) -> str:
+    """What a node has of a resource: GPUs, or the replicas or slices that its pool calls so."""
+    if resource != GPU:
+        return resource
+    return plural(next((pool.unit for pool in case.seen.pools if pool.name == node.pool), "GPU"), 2)
 
 
-def _too_few(units: Sequence[Unit], given: int, resource: str, asked: float) -> Block:
+def _too_few(units: Sequence[Unit], given: int, resource: str, asked: float, what: str = "GPUs") -> Block:
     if asked <= len(units):
-        return _no("gpu-unhealthy", sick=len(units) - given, units=len(units), asked=f"{asked:g}")
+        return _no("gpu-unhealthy", sick=len(units) - given, units=len(units), what=what, asked=f"{asked:g}")
     if given:
-        return _no("beyond-node", given=given, what=counted_as(_units(resource), given), asked=f"{asked:g}")
+        return _no("beyond-node", given=given, what=counted_as(what, given), asked=f"{asked:g}")
     return _no("no-gpus") if resource == GPU else _no("no-such-gpu", resource=resource)
 
 

@@ -13,6 +13,7 @@ from cli.look import View
 from cli.now import kai_of, show_now, states, watch
 from seen.model import Component
 from seen.snapshot import snapshot
+from settings.sharing import Sharing
 from tests.seen.world import NOW, World, platform, recorded
 
 
@@ -104,6 +105,27 @@ def test_who_shares_a_gpu_is_told_with_what_is_left_of_it(capsys: pytest.Capture
     assert "shared on gpu-0: GPU-77: ml default/a 0.3, ml default/b 0.5 (0.2 free)" in out
     assert "pool gpu: gpu-0 ready, 4 GPUs: 1 shared, 3 free" in out
     assert "pool gpu: gpu-1 ready, 4 GPUs: 2 research, 2 free" in out
+
+
+@pytest.mark.parametrize(
+    ("sharing", "said"),
+    [
+        ({}, "4 GPUs: 4 free"),
+        ({"mps": {"replicas": 4}}, "4 replicas: 4 free"),
+        ({"timeSlicing": {"replicas": 4}}, "4 replicas: 4 free"),
+        ({"mig": {"profile": "1g.10gb", "slices": 4}}, "4 slices: 4 free"),
+    ],
+)
+def test_the_parts_of_a_shared_gpu_are_not_called_gpus(
+    sharing: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # an H100 of four replicas was "4 GPUs: 4 free"
+    whole = platform("world")
+    cut = whole.pools["gpu"].model_copy(update={"sharing": Sharing.model_validate(sharing)})
+    look, _ = World().seen()
+    seen = snapshot(look, whole.model_copy(update={"pools": {"gpu": cut}}), stack="dev", at=NOW)
+    out, _ = told(View(look=look, seen=seen), capsys, stack="world")
+    assert f"pool gpu: gpu-0 ready, {said}" in out
 
 
 def test_a_team_whose_api_is_down_is_named_and_the_rest_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

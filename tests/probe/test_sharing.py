@@ -254,6 +254,7 @@ def test_memory_is_isolated_where_mps_refuses_more_than_the_part_although_there_
     report = report_on("replica", client(refused=refused, unusedMib=unused), sharing="mps")
     isolation = finding(report, "sharing.isolation")
     assert (isolation["severity"], isolation["value"]) == (severity, value)
+    assert ("a client can raise it for all" in report["sentence"]) is (value is False), "as one did on an H100"
     assert ("sharing.isolation" in report["coverage"]["notJudged"]) is (value is None)
 
 

@@ -147,6 +147,29 @@ def test_a_node_that_takes_nothing_is_the_reason() -> None:
     assert kind(asked(Request(gpus=1), world=world)) == "node-cordoned"
 
 
+@pytest.mark.parametrize(
+    ("sharing", "gpus", "said"),
+    [
+        ({}, 1, "0 of its 4 GPUs free"),
+        ({"timeSlicing": {"replicas": 4}}, 1, "0 of its 4 replicas free"),
+        ({"mig": {"profile": "1g.10gb", "slices": 4}}, 1, "0 of its 4 slices free"),
+        ({"mig": {"profile": "1g.10gb", "slices": 4}}, 5, "it has 4 slices in all, 5 asked"),
+    ],
+)
+def test_the_parts_of_a_shared_gpu_are_not_called_gpus(sharing: dict[str, Any], gpus: int, said: str) -> None:
+    whole, world = platform("world"), with_pods(holding(4, "notebooks"))
+    world.plant({"change": {"host": {"nodes": {"gpu-1": {"spec": {"unschedulable": True}}}}}})
+    look = world.look()
+    cut = whole.pools["gpu"].model_copy(update={"sharing": Sharing.model_validate(sharing)})
+    seen = snapshot(look, whole.model_copy(update={"pools": {"gpu": cut}}), stack="dev", at=NOW)
+    team = seen.team("ml")
+    assert team is not None
+    team = replace(team, queues=tuple(replace(one, limit=8.0, quota=8.0) for one in team.queues))
+    answer = would(look, seen, team, Request(gpus=gpus, queue="training"))
+    assert answer.why is not None
+    assert said in answer.why.cause
+
+
 def test_a_scheduler_that_is_down_is_the_reason() -> None:
     world = World()
     world.plant({"change": {"ml": {"kai": {"kai-scheduler-default": {"status": {"readyReplicas": 0}}}}}})
