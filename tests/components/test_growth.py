@@ -18,8 +18,9 @@ from tests.policies.work import calls
 from tests.recording import Recorder, RecordingMonitor, kubeconfig
 
 TEAMS: Final = (2, 5, 8)
-NOISE: Final = 1.002
-"""Orders in sets differ from run to run, by a third of this."""
+NOISE: Final = 1.005
+"""Orders in sets differ from run to run: twelve runs gave 0.996 to 1.001, and one of CI 1.0021. What looks at every
+other team is noticed from some 110 calls for each pair on."""
 BESIDE_THE_BARE: Final = 1.17
 """A program without components, dependencies and outcomes of each resource is 1, and ours was 1.164 on 2026-11-26, a
 thousandth more or less. An Output more for each resource is 0.05 more."""
