@@ -11,6 +11,8 @@ Object: TypeAlias = dict[str, Any]
 `lenient.Json` where each field is narrowed as it is read.
 """
 
+HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
+"""Helm's annotation of its own objects: where the release is."""
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "gpu-tenancy"}
 LABEL_TEAM: Final = "gpu-tenancy/team"
 LABEL_POOL: Final = "gpu-tenancy/pool"
@@ -54,7 +56,9 @@ MIG_PROFILES: Final = (
 unlimited, so every team's quota has each name that a node could advertise.
 """
 
-GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"nvidia.com/mig-{profile}" for profile in MIG_PROFILES))
+MIG: Final = "nvidia.com/mig-"
+"""What the extended resource name of each MIG slice begins with."""
+GPU_RESOURCES: Final = (GPU, "nvidia.com/gpu.shared", *(f"{MIG}{profile}" for profile in MIG_PROFILES))
 """Every extended resource name that stands for a GPU or a part of one."""
 
 HOST_NAMESPACE: Final = "gpu-tenancy"

@@ -52,6 +52,9 @@ SECRET: Final = "kubernetes:core/v1:Secret"
 SERVICE: Final = "kubernetes:core/v1:Service"
 SERVICE_ACCOUNT: Final = "kubernetes:core/v1:ServiceAccount"
 
+COMMANDS: Final = ("command:local:Command", "command:remote:Command")
+"""Scripts, on this machine and by SSH."""
+
 ROLE: Final = "kubernetes:rbac.authorization.k8s.io/v1:Role"
 CLUSTER_ROLE: Final = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
 ROLE_BINDING: Final = "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
@@ -88,7 +91,7 @@ AGGREGATION_LABEL: Final = "rbac.authorization.k8s.io/aggregate-to-"
 KAI_PRIORITY_CLASSES: Final = ("train", "build-preemptible", "build", "inference")
 """The classes that KAI's chart makes (all releases); values 50 to 125."""
 
-GPU_PREFIXES: Final = ("nvidia.com/gpu", "nvidia.com/mig-")
+GPU_PREFIXES: Final = ("nvidia.com/gpu", names.MIG)
 """The prefixes of GPU resource names: whole and renamed shared GPUs, and MIG slices."""
 
 HOST: Final = "host"

@@ -30,11 +30,10 @@ from cli.preflight.software import BY_OPERATOR
 from cli.scaling import brings_nodes, has_crd
 from cli.sharing import plugin_configs
 from lenient import table
-from names import ENDED, GPU, LABEL_POOL, MANAGED_BY, PRESSURES
+from names import ENDED, GPU, HELM_NAMESPACE, LABEL_POOL, MANAGED_BY, PRESSURES
 
 OUR_MANAGERS: Final = ("pulumi-kubernetes",)
 """Our field managers of server-side apply (the engine's provider adds a random suffix)."""
-HELM_NAMESPACE: Final = "meta.helm.sh/release-namespace"
 DEFAULT_CLASS: Final = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",

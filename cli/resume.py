@@ -82,14 +82,7 @@ def pending_operations(exported: Object) -> list[Pending]:
         if not entry.get("pendingReplacement") and not entry.get("delete")
     }
     return [
-        Pending(
-            urn=str(entry["resource"]["urn"]),
-            kind=str(entry["resource"]["type"]),
-            operation=str(entry["type"]),
-            inputs=entry["resource"].get("inputs") or {},
-            provider=provider_name(entry["resource"].get("provider") or ""),
-            known=entry["resource"]["urn"] in known,
-        )
+        _pending(entry["resource"], str(entry["type"]), known=entry["resource"]["urn"] in known)
         for entry in deployment.get("pending_operations") or []
     ]
 
@@ -108,16 +101,21 @@ def _dropped(before: Object, after: Object) -> list[Pending]:
     old, new = ((one.get("deployment") or {}).get("resources") or () for one in (before, after))
     there = {entry.get("urn") for entry in new}
     return [
-        Pending(
-            urn=str(entry["urn"]),
-            kind=str(entry["type"]),
-            operation="creating",
-            inputs=entry.get("inputs") or {},
-            provider=provider_name(entry.get("provider") or ""),
-        )
+        _pending(entry, "creating")
         for entry in old
         if entry.get("deletedWith") in there and entry.get("urn") not in there and not entry.get("external")
     ]
+
+
+def _pending(resource: Object, operation: str, *, known: bool = False) -> Pending:
+    return Pending(
+        urn=str(resource["urn"]),
+        kind=str(resource["type"]),
+        operation=operation,
+        inputs=resource.get("inputs") or {},
+        provider=provider_name(resource.get("provider") or ""),
+        known=known,
+    )
 
 
 def provider_name(reference: str) -> str:

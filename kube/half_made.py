@@ -17,9 +17,9 @@ import httpx2
 
 from capacity import listed
 from kube.client import answered, path, said
-from kube.puts import MERGE
+from kube.puts import MERGE, METADATA
 from lenient import Json, items, name, namespace, rows, table, text
-from names import MANAGED_BY
+from names import HELM_NAMESPACE, MANAGED_BY
 
 _RIGHTS: Final = "/apis/rbac.authorization.k8s.io/v1"
 ROLES: Final = f"{_RIGHTS}/clusterroles"
@@ -35,11 +35,9 @@ OUTSIDE: Final = {
 CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
 HOOK: Final = "helm.sh/hook"
-RELEASE: Final = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
+RELEASE: Final = ("meta.helm.sh/release-name", HELM_NAMESPACE)
 """Annotations by which Helm knows its own objects, but for CRDs and hooks."""
 NAMED: Final = 3
-METADATA: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"}
-"""Of one object nothing else is needed: a CRD of KAI's has up to 0.2 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,8 @@ def own_half_made(api: httpx2.Client, install: Install) -> Iterator[str]:
     space = _one(api, path("v1", "Namespace", install.namespace))
     if not _is_ours(space):
         return
-    ours = {**_outside(api, install, since := _made(space)), **_crds(api, install, since)}
+    since = _made(space)
+    ours = {**_outside(api, install, since), **_crds(api, install, since)}
     users = _users(api, install) if any(where.startswith(CRDS) for where in ours) else []
     kept = [where for where in ours if users and where.startswith(CRDS)]
     given = {where: thing for where, thing in ours.items() if where not in kept}

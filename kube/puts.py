@@ -13,11 +13,13 @@ import httpx2
 from kube.client import answered, connect, path, said
 from lenient import text
 
+METADATA: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"}
+"""An answer without a body: of a CRD of KAI it has up to 0.2 MB."""
 APPLY: Final = {
     "Content-Type": "application/apply-patch+yaml",
-    "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json",
+    **METADATA,
 }
-"""Server-side apply; JSON is YAML. The answer has no body, because nobody reads it: a CRD of KAI has up to 0.2 MB."""
+"""Server-side apply; JSON is YAML. The answer has no body, because nobody reads it."""
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 """A change of the named fields alone."""
 MANAGER: Final = "gpu-tenancy"

@@ -186,7 +186,6 @@ below is unknown, and its deletion is refused.
 _JUDGED: Final = frozenset({tokens.NAMESPACE, tokens.QUEUE, tokens.RELEASE})
 _OF_WORKLOADS: Final = (tokens.DEPLOYMENT, tokens.VOLUME_CLAIM)
 _PROVIDER: Final = "pulumi:providers:"
-_COMMANDS: Final = ("command:local:Command", "command:remote:Command")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +223,7 @@ class _Steps:
                 yield from self._unless(team, change, reason, about=_WHOLE)
         elif step.type == tokens.QUEUE:
             yield from self._queue(step, inputs, what)
-        elif step.type in _COMMANDS:
+        elif step.type in tokens.COMMANDS:
             yield from self._command(step, inputs, what)
         elif step.type in _OF_WORKLOADS and _labelled(inputs) and _labelled(inputs, names.LABEL_WORKLOAD):
             yield from self._workload(step, inputs, what)

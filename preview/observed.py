@@ -255,8 +255,7 @@ _READERS: Final[Mapping[str, Callable[[_Collector, Inputs], None]]] = {
     tokens.RESOURCE_QUOTA: _Collector.quota,
     tokens.SERVICE: _Collector.service,
     tokens.VOLUME_CLAIM: _Collector.claim,
-    "command:local:Command": _Collector.command,
-    "command:remote:Command": _Collector.command,
+    **dict.fromkeys(tokens.COMMANDS, _Collector.command),
 }
 
 

@@ -15,7 +15,16 @@ from typing import Final, TypeAlias
 
 from capacity import amount_of, asked_by, resources_of
 from lenient import Json, namespace, rows, table, text
-from names import ENDED, GPU, GPU_FRACTION, GPU_FRACTION_DEVICES, GPU_MEMORY_ASKED, KAI_QUEUE_LABEL, team_of_namespace
+from names import (
+    ENDED,
+    GPU,
+    GPU_FRACTION,
+    GPU_FRACTION_DEVICES,
+    GPU_MEMORY_ASKED,
+    KAI_QUEUE_LABEL,
+    MIG,
+    team_of_namespace,
+)
 from preview.facts import GPU_BOUND
 from settings.types import MOST_GPUS
 
@@ -131,7 +140,7 @@ def _gpus(pod: Json) -> Decimal:
     if GPU_MEMORY_ASKED in annotations:
         return _devices(annotations)  # the size of the share is not known here: at most one GPU each
     spec = table(pod, "spec")
-    counted = (key for key in resources_of(spec) if key == GPU or key.startswith("nvidia.com/mig-"))
+    counted = (key for key in resources_of(spec) if key == GPU or key.startswith(MIG))
     return sum((asked_by(spec, key) for key in counted), Decimal(0))
 
 

@@ -21,8 +21,7 @@ WORKLOAD_ACCOUNTS: Final = ("", "default")
 
 OLD_QUEUE_LABEL: Final = "project"
 """The label that KAI reads for a queue when its own label is missing."""
-_MIG: Final = "nvidia.com/mig-"
-NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('{_MIG}')"
+NAMES_GPU: Final = f"k.startsWith('{names.GPU}') || k.startsWith('{names.MIG}')"
 """In CEL: whether the resource name `k` stands for a GPU or a part of one."""
 TAKES_GPU: Final = (
     f"c.?resources.?limits.orValue({{}}).exists(k, ({NAMES_GPU}) && "
@@ -165,8 +164,8 @@ def queues(tenant: Tenant, foreign: tuple[str, ...]) -> list[Rule]:
             f"!variables.byTenant || {_kept('labels', _PLACES)} && {_kept('annotations', _COUNTS)}",
             fix=f"only KAI writes the label {names.GPU_GROUP}, when it binds a pod to a part of a GPU, and it counts a "
             f"pod by what it says: {names.GPU_FRACTION} is a plain number, it, {names.GPU_MEMORY_ASKED}, "
-            f"{names.GPU_FRACTION_DEVICES} and KAI's group stay as they are, and {_SKIPS} and {_MIG}... are not for "
-            "this team",
+            f"{names.GPU_FRACTION_DEVICES} and KAI's group stay as they are, and {_SKIPS} and {names.MIG}... are not "
+            "for this team",
         ),
     ]
 
@@ -175,7 +174,7 @@ _SKIPS: Final = "kai.scheduler/skip-podgrouper"
 _COUNTS: Final = (
     "(k in "
     f"{listed((names.GPU_FRACTION, names.GPU_MEMORY_ASKED, names.GPU_FRACTION_DEVICES, 'pod-group-name', _SKIPS))} || "
-    f"k.startsWith({text(_MIG)}))"
+    f"k.startsWith({text(names.MIG)}))"
 )
 """In CEL: whether KAI counts a pod by the annotation `k`: how much it gets, and in which group, and so queue. KAI reads
 them anew in each cycle, also of a pod that runs; one that says less later frees what it has, and a group of that name
@@ -192,7 +191,7 @@ def _counted() -> str:
     limit; one about MIG replaces whole GPUs; and what is grouped by nobody may name any group."""
     plain = f"variables.annotations[k].matches({text('^[0-9.eE+-]+$')})"
     return (
-        f"variables.annotations.all(k, !k.startsWith({text(_MIG)}) && k != {text(_SKIPS)} && "
+        f"variables.annotations.all(k, !k.startsWith({text(names.MIG)}) && k != {text(_SKIPS)} && "
         f"(k != {text(names.GPU_FRACTION)} || {plain}))"
     )
 
@@ -224,8 +223,8 @@ def counted_resources() -> Rule:
     """A container asks only for resources that the quota counts."""
     # the ResourceQuota ignores a name that it does not list, and a kubelet a name that its node does not have: the pod
     # would count as one that asks for a GPU, and ask for nothing
-    whole = (*podspec.RESOURCES, *(name for name in names.GPU_RESOURCES if not name.startswith(_MIG)))
-    slices = f"k.startsWith({text(_MIG)}) && k.substring({len(_MIG)}) in {listed(names.MIG_PROFILES)}"
+    whole = (*podspec.RESOURCES, *(name for name in names.GPU_RESOURCES if not name.startswith(names.MIG)))
+    slices = f"k.startsWith({text(names.MIG)}) && k.substring({len(names.MIG)}) in {listed(names.MIG_PROFILES)}"
     asked = "[c.?resources.?limits, c.?resources.?requests]"
     return without(
         pod_and_containers(f"!{asked}.all(r, r.orValue({{}}).all(k, k in {listed(whole)} || {slices}))"),
